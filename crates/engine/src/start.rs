@@ -34,7 +34,6 @@ use self::evidence_collector::EvidenceCollector;
 use self::handshake::{HandshakeError, Service, discover, handshake, handshake_over_http_sse};
 pub(crate) use self::known_eras::KnownEras;
 pub use self::live_server::LiveServer;
-pub(crate) use self::tool_list::MAX_TOOLS;
 use self::tool_list::Tools;
 use self::tool_list::count_tools;
 use crate::authorization::{
@@ -184,7 +183,7 @@ impl Attempt<'_> {
         collector.enter(StartPhase::Launching);
         let launch = || {
             let supervisors = self.shared.supervisors.as_ref();
-            Program::launch(self.config, config, self.live, supervisors, &collector)
+            Program::launch(self.config, config, supervisors, &collector)
         };
         let era = self.shared.era_of(self.config);
         let is_known_modern = self.is_known_modern(era);

@@ -187,14 +187,6 @@ fn check_floods(kind: &str, place: &str, only: Option<&[&str]>) {
     }
 }
 
-/// Ten lists of 10 MB over stdio can take more in a host that keeps the servers ("Known gaps" in SECURITY.md).
-fn kept(place: &str) -> &'static [&'static str] {
-    match place {
-        "stdio" => &["large", "nested"],
-        _ => &KEPT,
-    }
-}
-
 #[test]
 fn floods_of_a_check_take_bounded_memory_and_affect_no_other_server() {
     at_each_place(|place| check_floods("check", place, None));
@@ -202,10 +194,10 @@ fn floods_of_a_check_take_bounded_memory_and_affect_no_other_server() {
 
 #[test]
 fn floods_of_a_watch_take_bounded_memory_and_affect_no_other_server() {
-    at_each_place(|place| check_floods("watch", place, Some(kept(place))));
+    at_each_place(|place| check_floods("watch", place, Some(&KEPT)));
 }
 
 #[test]
 fn floods_of_the_app_server_take_bounded_memory_and_affect_no_other_server() {
-    at_each_place(|place| check_floods("app-server", place, Some(kept(place))));
+    at_each_place(|place| check_floods("app-server", place, Some(&KEPT)));
 }

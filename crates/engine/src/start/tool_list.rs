@@ -9,7 +9,7 @@ use rmcp::service::ServiceError;
 
 use super::evidence_collector::EvidenceCollector;
 use super::handshake::Service;
-use crate::transport::short_messages::MAX_CURSOR_BYTES;
+use crate::transport::short_messages::{MAX_CURSOR_BYTES, MAX_TOOLS};
 
 /// How long a server may take to list its tools. A start doesn't fail if it takes longer.
 const LIMIT: Duration = Duration::from_secs(5);
@@ -17,8 +17,6 @@ const LIMIT: Duration = Duration::from_secs(5);
 const MARGIN: Duration = Duration::from_millis(100);
 /// The maximum number of pages. A faulty server may return a next page forever.
 const MAX_PAGES: usize = 100;
-/// The maximum number of tools.
-pub(crate) const MAX_TOOLS: usize = 10_000;
 /// The maximum size of all pages, in bytes.
 const MAX_BYTES: usize = 10_000_000;
 

@@ -44,12 +44,11 @@ use self::headers::{is_path_of_words, location, media_type, sensitive};
 pub use self::refusal::HttpRefusal;
 use self::session::{SESSION_ID, session_of};
 use super::checked_results::{invalid_result, numeric};
-use super::held_results::SMALL_BYTES;
 use super::invalid_messages::{Received, is_answer, read_message};
 use super::json_size::{ValueCounter, parse_turn};
 use super::large_messages::Dropped;
 use super::read_limits::MessageLimit;
-use super::short_messages::shortened;
+use super::short_messages::short_message;
 use crate::authorization::{Authorization, Sends};
 use crate::running_starts::RunningStarts;
 use crate::start::evidence_collector::EvidenceCollector;
@@ -222,7 +221,7 @@ impl McpHttp {
         if values > self.limit().values {
             return None;
         }
-        let _turn = parse_turn(values).await;
+        let _turn = parse_turn(body).await;
         match read_message(body, !self.shared.collector.log.is_closed()) {
             Received::Message(message) => Some(*message),
             Received::InvalidAnswer(answer) => {
@@ -237,7 +236,7 @@ impl McpHttp {
     /// The limit of the next message.
     fn limit(&self) -> MessageLimit {
         let answered = self.shared.answered.load(Ordering::Relaxed);
-        MessageLimit::now(answered, self.is_live(), &self.shared.collector.calls)
+        MessageLimit::now(answered, &self.shared.collector)
     }
 
     /// Builds a request with all its headers. A header of the protocol replaces a configured one with the same name.
@@ -523,10 +522,7 @@ impl McpHttp {
                 .note(|evidence| evidence.io = Some(IoTrouble::TooLarge));
             return Err(failure(RequestError::TooManyValues));
         }
-        if !collector.log.is_closed()
-            && body.bytes.len() > SMALL_BYTES
-            && let Ok(short) = shortened(&body.bytes)
-        {
+        if let Some(Ok(short)) = short_message(&body.bytes, !collector.log.is_closed()) {
             body.replace(short);
         }
         let asked = (&request.id, request.request.method());

@@ -16,8 +16,7 @@ use serde_json::Value;
 
 pub(crate) use self::members::AnswerId;
 use self::members::{MEMBERS, id_of, members};
-use super::held_results::SMALL_BYTES;
-use super::short_messages::shortened;
+use super::short_messages::short_message;
 
 /// Whether a text is the handshake of this client, which the server sends back.
 pub(crate) fn is_echo_of_handshake(text: &str) -> bool {
@@ -67,7 +66,7 @@ pub(crate) struct InvalidAnswer {
     pub problem: String,
 }
 
-/// Reads a message, which must be one JSON object. While the server starts, a long message is [`shortened`].
+/// Reads a message, which must be one JSON object. While the server starts, a long one is read as its [`short_message`].
 pub(crate) fn read_message(text: &[u8], is_starting: bool) -> Received {
     let text = without_byte_order_mark(text);
     if !may_be_message(text) && !is_answer(text) && !is_batch(text) {
@@ -92,10 +91,10 @@ pub(crate) fn read_message(text: &[u8], is_starting: bool) -> Received {
 }
 
 fn parse(text: &[u8], is_starting: bool) -> serde_json::Result<Received> {
-    if !is_starting || text.len() <= SMALL_BYTES {
+    let Some(text) = short_message(text, is_starting) else {
         return serde_json::from_slice(text).map(|message| with_result(message, text));
-    }
-    let text = shortened(text)?;
+    };
+    let text = text?;
     Ok(match serde_json::from_slice(&text) {
         Ok(message) => with_result(message, &text),
         Err(error) => no_message(&text, &error),

@@ -63,8 +63,9 @@ static LARGE_MESSAGE: Semaphore = Semaphore::const_new(1);
 /// Waits for the turn of a large message to be parsed. Small messages need none.
 ///
 /// Without it, ten servers that each send the largest message would need ten times its memory at once.
-pub(crate) async fn parse_turn(values: usize) -> Option<SemaphorePermit<'static>> {
-    match values > LARGE {
+pub(crate) async fn parse_turn(text: &[u8]) -> Option<SemaphorePermit<'static>> {
+    // Each value has a byte at least.
+    match text.len() > LARGE && json_values(text) > LARGE {
         true => LARGE_MESSAGE.acquire().await.ok(),
         false => None,
     }

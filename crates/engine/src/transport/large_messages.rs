@@ -10,34 +10,23 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Sleep, sleep};
 
 use super::held_results::SMALL_BYTES;
-use super::read_limits::HANDSHAKE_BYTES;
 use super::turn::{Turn, Turns};
 use crate::start::evidence_collector::EvidenceCollector;
 
-/// The messages that take memory from each other.
-struct Shared {
-    /// How many can be larger than [`HANDSHAKE_BYTES`] at the same time.
-    turns: Turns,
-    /// How much of such messages can wait for their next turn, in kB. A message for which this is not enough is dropped.
-    waiting_kb: Arc<Semaphore>,
-}
+/// The size from which a message of a start is large. Many servers start at the same time.
+const LARGE_IN_START: usize = 256 * 1024;
+/// The size from which one of a live server is.
+const LARGE_BYTES: usize = 1024 * 1024;
+/// How many large messages of starts can be read at the same time. Each has at most 10 MB.
+const OF_STARTS: usize = 3;
+/// Those of live servers. Each has at most 16 MiB.
+const OF_LIVE_SERVERS: usize = 1;
+/// How much of such messages can wait for their next turn, in kB: the largest one. A message for which this is not enough is dropped.
+const WAITING_KB: usize = 17_000;
 
-impl Shared {
-    fn new((turns, waiting_kb): (usize, usize)) -> Self {
-        Self {
-            turns: Turns::new(turns),
-            waiting_kb: Arc::new(Semaphore::new(waiting_kb)),
-        }
-    }
-}
-
-/// How many turns there are, and the memory of those that wait, in kB. Each message of a start has at most 10 MB.
-const OF_STARTS: (usize, usize) = (3, 12_000);
-/// Those of live servers. Each message has at most 16 MiB, so one can wait.
-const OF_LIVE_SERVERS: (usize, usize) = (1, 17_000);
-
-static STARTS: LazyLock<Shared> = LazyLock::new(|| Shared::new(OF_STARTS));
-static LIVE_SERVERS: LazyLock<Shared> = LazyLock::new(|| Shared::new(OF_LIVE_SERVERS));
+static STARTS: LazyLock<Turns> = LazyLock::new(|| Turns::new(OF_STARTS));
+static LIVE_SERVERS: LazyLock<Turns> = LazyLock::new(|| Turns::new(OF_LIVE_SERVERS));
+static WAITING: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(WAITING_KB)));
 
 /// How long a message waits in memory for its next turn. A start has a limit of its own, and a live server has none.
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
@@ -95,7 +84,7 @@ impl LargeMessage {
         of_client: Option<Turns>,
         context: &mut Context<'_>,
     ) -> Poll<Result<(), Dropped>> {
-        if held <= HANDSHAKE_BYTES && of_client.is_none() {
+        if !self.is_large(held) && of_client.is_none() {
             self.turn.end();
             (self.waiting, self.is_dropped) = (None, false);
             return Poll::Ready(Ok(()));
@@ -109,8 +98,11 @@ impl LargeMessage {
         if self.turn.is_over() {
             self.pass_turn()?;
         }
-        let shared = self.shared();
-        let turns = || of_client.unwrap_or_else(|| shared.turns.clone());
+        let of_all = match self.is_live {
+            true => &LIVE_SERVERS,
+            false => &STARTS,
+        };
+        let turns = || of_client.unwrap_or_else(|| Turns::clone(of_all));
         if self.turn.poll(turns, context).is_ready() {
             self.waiting = None;
             return Poll::Ready(Ok(()));
@@ -151,18 +143,18 @@ impl LargeMessage {
         .await
     }
 
-    fn shared(&self) -> &'static Shared {
-        match self.is_live {
-            true => &LIVE_SERVERS,
-            false => &STARTS,
+    fn is_large(&self, held: usize) -> bool {
+        held > match self.is_live {
+            true => LARGE_BYTES,
+            false => LARGE_IN_START,
         }
     }
 
     /// Passes the turn on. The message needs memory until its next one.
     fn pass_turn(&mut self) -> Result<(), Dropped> {
-        if self.held > HANDSHAKE_BYTES {
+        if self.is_large(self.held) {
             let kb = u32::try_from(self.held / 1000).unwrap_or(u32::MAX);
-            let memory = self.shared().waiting_kb.clone().try_acquire_many_owned(kb);
+            let memory = WAITING.clone().try_acquire_many_owned(kb);
             let Ok(memory) = memory else {
                 // It keeps its turn until its memory is free.
                 self.is_dropped = true;
@@ -198,8 +190,6 @@ mod tests {
 
     use super::*;
 
-    const LARGE: usize = HANDSHAKE_BYTES + 1;
-
     /// Polls the place of a message, and returns whether it has one. `None` if the message was dropped.
     fn has_turn(message: &mut LargeMessage, held: usize) -> Option<bool> {
         let polled = poll_fn(|context| message.poll_turn(held, None, context));
@@ -218,20 +208,21 @@ mod tests {
     // The turns are those of the process, so this is one test.
     #[tokio::test(start_paused = true)]
     async fn only_some_large_messages_are_read_at_the_same_time_and_each_gets_its_turn() {
-        for (is_live, (turns, waiting_kb), stopped_bytes) in [
-            (false, OF_STARTS, 9_900_000),
-            (true, OF_LIVE_SERVERS, 16_000_000),
+        for (is_live, small, turns, stopped_bytes) in [
+            (false, LARGE_IN_START, OF_STARTS, 9_900_000),
+            (true, LARGE_BYTES, OF_LIVE_SERVERS, 16_000_000),
         ] {
+            let large = small + 1;
             let mut all = messages(turns + 1, is_live);
             for (at, message) in all.iter_mut().enumerate() {
                 // A small message needs no turn.
-                assert_eq!(has_turn(message, HANDSHAKE_BYTES), Some(true));
-                assert_eq!(has_turn(message, LARGE), Some(at < turns));
+                assert_eq!(has_turn(message, small), Some(true));
+                assert_eq!(has_turn(message, large), Some(at < turns));
             }
             // The next message begins.
             assert_eq!(has_turn(&mut all[0], 0), Some(true));
             let last = all.last_mut().unwrap();
-            assert_eq!(has_turn(last, LARGE), Some(true));
+            assert_eq!(has_turn(last, large), Some(true));
             drop(all);
 
             // Ten servers stop, each in the middle of a message.
@@ -239,22 +230,22 @@ mod tests {
             let mut good = messages(1, is_live).remove(0);
             let began = Instant::now();
             for message in &mut stopped {
-                has_turn(message, LARGE);
+                has_turn(message, large);
             }
-            while has_turn(&mut good, LARGE) != Some(true) {
+            while has_turn(&mut good, large) != Some(true) {
                 for message in &mut stopped {
                     if message.is_dropped {
-                        has_turn(message, LARGE);
+                        has_turn(message, large);
                     } else if message.turn.has_it() {
                         message.held = stopped_bytes;
                         let _ = poll_fn(|context| Poll::Ready(message.poll_pause(context))).await;
-                    } else if message.held == LARGE {
-                        has_turn(message, LARGE);
+                    } else if message.held == large {
+                        has_turn(message, large);
                     }
                 }
                 let in_memory = stopped.iter().filter(|message| !message.is_dropped);
-                let in_memory: usize = in_memory.map(|message| message.held.max(LARGE)).sum();
-                assert!(in_memory <= 10 * LARGE + turns * stopped_bytes + waiting_kb * 1000);
+                let in_memory: usize = in_memory.map(|message| message.held.max(large)).sum();
+                assert!(in_memory <= 10 * large + turns * stopped_bytes + WAITING_KB * 1000);
                 tokio::time::advance(Duration::from_millis(50)).await;
             }
             let waited = began.elapsed();

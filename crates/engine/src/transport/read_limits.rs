@@ -1,6 +1,6 @@
 //! How much the transports read from one server. The limits are low because many servers start at the same time.
 
-use super::held_results::OpenCalls;
+use crate::start::evidence_collector::EvidenceCollector;
 
 /// Before the server answers the handshake: 1 MiB.
 pub(crate) const HANDSHAKE_BYTES: usize = 1024 * 1024;
@@ -36,10 +36,11 @@ impl MessageLimit {
         values: 50_000,
     };
 
-    /// The limit of the next message. `answered` is whether the server has answered the handshake, and `live` whether its client is
-    /// kept.
-    pub fn now(answered: bool, live: bool, calls: &OpenCalls) -> Self {
-        match (answered, live) {
+    /// The limit of the next message. `answered` is whether the server has answered the handshake.
+    pub fn now(answered: bool, collector: &EvidenceCollector) -> Self {
+        let calls = &collector.calls;
+        // Many servers start at the same time, also if their clients are kept.
+        match (answered, collector.log.is_closed()) {
             (false, _) => Self::HANDSHAKE,
             (true, false) => Self::CHECK,
             (true, true) if calls.is_empty() => Self::UNREQUESTED,

@@ -6,11 +6,10 @@ use http::HeaderValue;
 use mcp_startup_auth::network::without_byte_order_mark;
 use sse_stream::Sse;
 
-use super::held_results::SMALL_BYTES;
 use super::invalid_messages::without_half_pairs;
 use super::message_buffer::MessageBuffer;
 use super::read_limits::{HANDSHAKE_BYTES, MessageLimit};
-use super::short_messages::shortened;
+use super::short_messages::short_message;
 
 /// Whether bytes may be the beginning of an event stream: a field, a comment or a blank line.
 pub(crate) fn looks_like_events(bytes: &[u8]) -> bool {
@@ -53,16 +52,26 @@ fn is_usable_id(id: &str) -> bool {
 /// The least time before a stream is opened again, in ms. A server can request 0, and end each stream immediately.
 const MIN_RETRY_MS: u64 = 100;
 
-/// The data of a long event with its message [`shortened`]. Data that is not JSON is cut.
-fn short_data(data: &[u8]) -> Cow<'_, [u8]> {
-    let short = shortened(data).or_else(|error| match without_half_pairs(data) {
-        Some(repaired) => shortened(&repaired),
-        None => Err(error),
-    });
+/// The data of an event, whose message is a [`short_message`] while the server starts. Long data that is not JSON is cut.
+fn short_data(data: &[u8], is_starting: bool) -> Cow<'_, [u8]> {
+    let short = match short_message(data, is_starting) {
+        None => return Cow::Borrowed(data),
+        Some(Err(_)) => without_half_pairs(data)
+            .and_then(|repaired| short_message(&repaired, is_starting)?.ok()),
+        Some(Ok(short)) => Some(short),
+    };
     match short {
-        Ok(short) => Cow::Owned(short),
-        Err(_) => Cow::Borrowed(&data[..data.len().min(HANDSHAKE_BYTES)]),
+        Some(short) => Cow::Owned(short),
+        None => Cow::Borrowed(&data[..data.len().min(HANDSHAKE_BYTES)]),
     }
+}
+
+/// The name and the value of the field in a line that is not a comment.
+fn field(line: &[u8]) -> (&[u8], &[u8]) {
+    let colon = memchr::memchr(b':', line).unwrap_or(line.len());
+    let (name, value) = line.split_at(colon);
+    let value = value.strip_prefix(b":").unwrap_or(value);
+    (name, value.strip_prefix(b" ").unwrap_or(value))
 }
 
 /// Keeps the lines of an event stream that matter, so that the parser of the SDK accepts the stream.
@@ -70,8 +79,8 @@ fn short_data(data: &[u8]) -> Cow<'_, [u8]> {
 /// The standard ignores comments, unknown fields, invalid values of `retry` and all but the last value of a field, and reads a line
 /// without a colon as a field without a value (WHATWG HTML, section 9.2.6). The parser refuses some of them.
 ///
-/// It also limits the size of each event, because only it knows where one ends, and passes on the data of a whole event: [`shortened`]
-/// while the server starts.
+/// It also limits the size of each event, because only it knows where one ends, and passes on the data of a whole event: its
+/// [`short_message`] while the server starts.
 #[derive(Default)]
 pub(crate) struct FieldFilter {
     limit: MessageLimit,
@@ -126,13 +135,24 @@ impl FieldFilter {
                     } else {
                         let mut whole = std::mem::take(&mut self.line);
                         whole.add(line, self.limit.bytes);
-                        self.end_line(&whole, is_starting, &mut kept);
+                        self.end_long_line(whole, is_starting, &mut kept);
                     }
                 }
                 part => self.line.add(part, self.limit.bytes),
             }
         }
         Ok(kept)
+    }
+
+    /// Like [`end_line`](Self::end_line). The data of a large event is not copied.
+    fn end_long_line(&mut self, mut line: MessageBuffer, is_starting: bool, kept: &mut Vec<u8>) {
+        let (name, value) = field(&line);
+        if name != b"data" || !self.data.is_empty() || !self.after_first_line {
+            return self.end_line(&line, is_starting, kept);
+        }
+        line.remove_front(line.len() - value.len());
+        line.add(b"\n", self.limit.bytes);
+        self.data = line;
     }
 
     fn end_line(&mut self, line: &[u8], is_starting: bool, kept: &mut Vec<u8>) {
@@ -147,10 +167,7 @@ impl FieldFilter {
         if line.starts_with(b":") {
             return;
         }
-        let colon = memchr::memchr(b':', line).unwrap_or(line.len());
-        let (name, value) = line.split_at(colon);
-        let value = value.strip_prefix(b":").unwrap_or(value);
-        let value = value.strip_prefix(b" ").unwrap_or(value);
+        let (name, value) = field(line);
         if name == b"data" {
             self.data.add(value, self.limit.bytes);
             self.data.add(b"\n", self.limit.bytes);
@@ -171,11 +188,8 @@ impl FieldFilter {
     fn end_event(&mut self, is_starting: bool, kept: &mut Vec<u8>) {
         let data = std::mem::take(&mut self.data);
         if let Some(whole) = data.strip_suffix(b"\n") {
-            let short = match is_starting && whole.len() > SMALL_BYTES {
-                true => short_data(whole),
-                false => Cow::Borrowed(whole),
-            };
-            let text = String::from_utf8_lossy(&short);
+            let data = short_data(whole, is_starting);
+            let text = String::from_utf8_lossy(&data);
             kept.reserve(text.len() + 100);
             for line in text.split('\n') {
                 for part in ["data: ", line, "\n"] {
@@ -247,6 +261,45 @@ mod tests {
             let mut filter = FieldFilter::default();
             let mut chunks = chunks.iter().cycle().take(10_000);
             assert!(chunks.any(|chunk| filter.take(chunk.as_bytes(), limit(1000), false).is_err()));
+        }
+    }
+
+    #[test]
+    fn the_data_of_a_large_event_is_that_of_a_small_one() {
+        let long = "x".repeat(200_000);
+        for (stream, expected) in [
+            (format!("data: {long}\n\n"), vec![long.clone()]),
+            (format!("data:{long}\r\n\r\n"), vec![long.clone()]),
+            (
+                format!("data: {long}\ndata: end\n\n"),
+                vec![long.clone(), "end".to_owned()],
+            ),
+            (
+                format!("data: a\ndata: {long}\ndata: {long}\n\n"),
+                vec!["a".to_owned(), long.clone(), long.clone()],
+            ),
+            (
+                format!("id: {long}\n: {long}\ndata: a\n\n"),
+                vec!["a".to_owned()],
+            ),
+            (format!("\u{feff}data: {long}\n\n"), vec![long.clone()]),
+            (format!("data: a\n\ndata: {long}\n\ndata: b\n\n"), {
+                vec!["a".to_owned(), long.clone(), "b".to_owned()]
+            }),
+        ] {
+            for size in [1000, 65_537, stream.len()] {
+                let mut filter = FieldFilter::default();
+                let chunks = stream.as_bytes().chunks(size);
+                let kept: Vec<u8> = chunks
+                    .flat_map(|chunk| filter.take(chunk, limit(stream.len()), false).unwrap())
+                    .collect();
+                let kept = String::from_utf8(kept).unwrap();
+                let data: Vec<&str> = kept
+                    .lines()
+                    .filter_map(|line| line.strip_prefix("data: "))
+                    .collect();
+                assert!(data == expected, "{} in chunks of {size}", &stream[..20]);
+            }
         }
     }
 

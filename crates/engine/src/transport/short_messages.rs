@@ -1,4 +1,4 @@
-//! [`shortened`]: the message of a server that starts, without the content that a start does not read.
+//! [`short_message`]: the message of a server that starts, without the content that a start does not read.
 //!
 //! The SDK needs up to 200 times as much memory for a message as its text has: it keeps several copies while it parses. A start only
 //! counts the tools, and checks their fields.
@@ -8,8 +8,10 @@ use std::fmt;
 use serde::Serialize;
 use serde::de::{DeserializeSeed, Error, MapAccess, SeqAccess, Visitor};
 
-use crate::start::MAX_TOOLS;
+use super::held_results::SMALL_BYTES;
 
+/// The maximum number of tools.
+pub(crate) const MAX_TOOLS: usize = 10_000;
 /// A longer cursor ends the list of tools, in bytes.
 pub(crate) const MAX_CURSOR_BYTES: usize = 16 * 1024;
 /// The maximum length of the name of a tool, in bytes. A message about a tool shows less.
@@ -22,13 +24,15 @@ const LONG_BYTES: usize = 500_000;
 /// The maximum number of values, except for those of the tools. An answer to a handshake has fewer.
 const MAX_VALUES: usize = 5000;
 
-/// Returns the message of a server that starts with at most one more tool than are counted. The schemas and descriptions of the tools
-/// are empty, other long texts are cut, and values are left out if there are too many.
-///
-/// # Errors
-///
-/// The first error in the JSON.
-pub(crate) fn shortened(text: &[u8]) -> serde_json::Result<Vec<u8>> {
+/// The short form of a long message of a server that starts, or the first error in its JSON. `None` if the message is read unchanged: it
+/// is small, or the server has started.
+pub(crate) fn short_message(text: &[u8], is_starting: bool) -> Option<serde_json::Result<Vec<u8>>> {
+    (is_starting && text.len() > SMALL_BYTES).then(|| shortened(text))
+}
+
+/// The message with at most one more tool than are counted. The tools have no descriptions, their schemas are empty, other long texts are
+/// cut, and values are left out if there are too many.
+fn shortened(text: &[u8]) -> serde_json::Result<Vec<u8>> {
     let mut short = Short::default();
     let mut deserializer = serde_json::Deserializer::from_slice(text);
     let message = Part {
@@ -65,7 +69,7 @@ enum Place {
     Cursor,
     Instructions,
     Other,
-    /// A text of which only the type is kept.
+    /// A text, which is left out. A value of another type is kept.
     Description,
     /// An object that is empty in the short message.
     Schema,
@@ -209,15 +213,27 @@ impl<'de> Visitor<'de> for Part<'_> {
         self.push(b'{');
         let mut has_members = false;
         while let Some(name) = object.next_key::<String>()? {
+            let start = self.short.text.len();
             let mut part = self.part(self.place.of_member(&name));
-            if part.place != Place::LeftOut {
-                if std::mem::replace(&mut has_members, true) {
+            let place = part.place;
+            if place != Place::LeftOut {
+                if has_members {
                     part.push(b',');
                 }
                 part.write(&name)?;
                 part.push(b':');
             }
             object.next_value_seed(part)?;
+            let is_kept = match place {
+                Place::LeftOut => false,
+                // Any text is as valid as none.
+                Place::Description => !self.short.text.ends_with(b":\"\""),
+                _ => true,
+            };
+            if !is_kept {
+                self.short.text.truncate(start);
+            }
+            has_members |= is_kept;
         }
         self.push(b'}');
         Ok(())
@@ -228,7 +244,6 @@ impl<'de> Visitor<'de> for Part<'_> {
 mod tests {
     use serde_json::{Value, json};
 
-    use super::super::held_results::SMALL_BYTES;
     use super::super::invalid_messages::{Received, read_message};
     use super::*;
 
@@ -337,8 +352,6 @@ mod tests {
         let kept = short(list(&json!([tool()])));
         let expected = json!({
             "name": "one",
-            "title": "",
-            "description": "",
             "inputSchema": {},
             "outputSchema": {},
             "annotations": { "readOnlyHint": true },

@@ -102,7 +102,6 @@ impl Program {
     pub async fn launch(
         server: &ServerConfig,
         config: &StdioConfig,
-        live: bool,
         supervisors: Option<&Supervisors>,
         collector: &Arc<EvidenceCollector>,
     ) -> Option<Self> {
@@ -152,10 +151,7 @@ impl Program {
             });
             Lines::new(collector.clone())
         });
-        let output = Arc::new(Output {
-            live,
-            ..Output::default()
-        });
+        let output = Arc::new(Output::default());
         let bounded = BoundedOutput {
             collector: collector.clone(),
             values: ValueCounter::default(),
@@ -568,7 +564,7 @@ mod tests {
         };
         let collector = EvidenceCollector::new("server".to_owned(), Mask::default(), |_| {});
         let collector = Arc::new(collector);
-        let program = Program::launch(&server, config, false, None, &collector).await;
+        let program = Program::launch(&server, config, None, &collector).await;
         let mut program = program.unwrap();
         assert!(program.has_exited(Duration::from_secs(10)).await);
         // Nothing has read its output yet, as if the handshake could not be written.

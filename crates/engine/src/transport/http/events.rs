@@ -32,7 +32,7 @@ use crate::transport::server_requests::{MAX_MESSAGES, MAX_OPEN_REQUESTS, early_a
 use crate::transport::server_sent_events::{
     FieldFilter, is_error, is_message, is_unnamed, looks_like_events,
 };
-use crate::transport::short_messages::shortened;
+use crate::transport::short_messages::short_message;
 
 /// Ends a stream of events with its first error, and frees the event that was not complete.
 fn until_error(
@@ -47,9 +47,9 @@ fn until_error(
 }
 
 /// Whether the SDK can read the message of an event. It would need much memory to find out that a long text is not JSON.
-fn is_readable(event: &Sse) -> bool {
+fn is_readable(event: &Sse, is_starting: bool) -> bool {
     let text = event.data.as_deref().unwrap_or_default().as_bytes();
-    text.len() <= SMALL_BYTES || shortened(text).is_ok()
+    !matches!(short_message(text, is_starting), Some(Err(_)))
 }
 
 impl McpHttp {
@@ -230,7 +230,7 @@ impl McpHttp {
                 return Sse { data, ..event };
             }
         }
-        if is_message(&event) && (!is_starting || is_readable(&event)) {
+        if is_message(&event) && is_readable(&event, is_starting) {
             let repaired = without_half_pairs(data.as_bytes())
                 .and_then(|repaired| String::from_utf8(repaired).ok());
             return Sse {

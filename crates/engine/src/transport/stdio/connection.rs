@@ -19,13 +19,12 @@ use super::output::HEAD_BYTES;
 use super::{ConnectionSlot, lock};
 use crate::start::evidence_collector::EvidenceCollector;
 use crate::transport::checked_results::OpenRequests;
-use crate::transport::held_results::SMALL_BYTES;
 use crate::transport::invalid_messages::{AnswerId, Received, read_message};
-use crate::transport::json_size::{ValueCounter, json_values, parse_turn};
+use crate::transport::json_size::{ValueCounter, parse_turn};
 use crate::transport::large_messages::LargeMessage;
 use crate::transport::message_buffer::MessageBuffer;
 use crate::transport::read_limits::{CHECK_BYTES, HANDSHAKE_BYTES, MessageLimit};
-use crate::transport::short_messages::shortened;
+use crate::transport::short_messages::short_message;
 
 /// Takes the connection from its slot for one handshake. It returns there if the handshake fails.
 pub(crate) fn lend(slot: &ConnectionSlot) -> Option<LentConnection> {
@@ -96,9 +95,7 @@ impl Connection {
             self.pauses.handled(line.len());
             let is_starting = !self.collector.log.is_closed();
             if matches!(received, Line::Whole)
-                && is_starting
-                && line.len() > SMALL_BYTES
-                && let Ok(short) = shortened(&line)
+                && let Some(Ok(short)) = short_message(&line, is_starting)
             {
                 line = short.into();
             }
@@ -114,7 +111,7 @@ impl Connection {
                 },
                 Line::Whole if line.is_empty() => continue,
                 Line::Whole => {
-                    let _turn = parse_turn(json_values(line)).await;
+                    let _turn = parse_turn(line).await;
                     read_message(line, is_starting)
                 }
             };
@@ -153,8 +150,7 @@ impl Connection {
             }
             let end = memchr::memchr(b'\n', available);
             let length = end.map_or(available.len(), |end| end + 1);
-            let live = self.output.get_ref().output.live;
-            let now = MessageLimit::now(true, live, &self.collector.calls);
+            let now = MessageLimit::now(true, &self.collector);
             self.limit = self.limit.or_larger(self.line.len(), now);
             if self.unread.is_none() && self.line.len() + length > self.limit.bytes {
                 let unread = self.unread.insert(AnswerId::default());
@@ -172,7 +168,7 @@ impl Connection {
             }
             let is_dropped = std::mem::take(&mut self.is_dropped);
             return Some(match self.unread.take() {
-                Some(_) if is_dropped && !live => Line::Dropped,
+                Some(_) if is_dropped && !self.collector.log.is_closed() => Line::Dropped,
                 Some(unread) => Line::Unread(unread),
                 None => Line::Whole,
             });
@@ -253,8 +249,6 @@ pub(super) struct Output {
     pub exceeded: AtomicBool,
     /// Whether a message after the handshake was too long to be read.
     pub too_long: AtomicBool,
-    /// Whether the client is kept, so that larger messages are accepted.
-    pub live: bool,
     pub head: Mutex<Vec<u8>>,
     /// The beginning of the last line after the handshake that is not a message.
     pub last_other: Mutex<Vec<u8>>,
@@ -303,7 +297,7 @@ impl AsyncRead for BoundedOutput {
         }
         let is_answered = output.answered.load(Ordering::Relaxed);
         let may_list = is_answered || output.lists_early.load(Ordering::Relaxed);
-        let now = MessageLimit::now(may_list, output.live, &collector.calls);
+        let now = MessageLimit::now(may_list, collector);
         let begun = limit.or_larger(*line, now);
         *line = match memchr::memrchr(b'\n', new) {
             Some(end) => new.len() - end - 1,
