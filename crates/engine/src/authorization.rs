@@ -19,6 +19,7 @@ use mcp_startup_core::{
     StartPhase,
 };
 use secrecy::{ExposeSecret, SecretString};
+use tokio::time::Instant;
 use url::Url;
 
 use self::held_token::held_token;
@@ -37,8 +38,9 @@ use crate::start::evidence_collector::EvidenceCollector;
 pub(crate) struct Authorization {
     state: Mutex<State>,
     /// Held during the search for another credential, including its network requests. If the server refuses many
-    /// requests at the same time, one request searches and the others use its result.
-    search: tokio::sync::Mutex<()>,
+    /// requests at the same time, one request searches and the others use its result. The value is when the last search after a 403
+    /// began that has found nothing.
+    search: tokio::sync::Mutex<Option<Instant>>,
     renewal: Option<Renewal>,
     /// The credentials of a kept server; `None` if its authorization is configured.
     live: Option<LiveRefresh>,
@@ -265,6 +267,30 @@ impl Authorization {
     pub fn accepted(&self) {
         if let Some(live) = &self.live {
             live.accepted();
+        }
+    }
+
+    /// Handles a 403 response to `sent`, which was sent at `time`. Returns whether there is another credential to try. A start does not
+    /// look for one: it has just read the store.
+    pub async fn denied(&self, sent: &Sends, time: Instant) -> bool {
+        let mut found_nothing = self.search.lock().await;
+        if self.sends().token() != sent.token() {
+            return true;
+        }
+        let live = self.live.as_ref().filter(|_| self.lock().kept);
+        let Some(live) = live.filter(|_| found_nothing.is_none_or(|began| began < time)) else {
+            return false;
+        };
+        let began = Instant::now();
+        match live.signed_in(sent).await {
+            Some(sends) => {
+                self.lock().sends = sends;
+                true
+            }
+            None => {
+                *found_nothing = Some(began);
+                false
+            }
         }
     }
 

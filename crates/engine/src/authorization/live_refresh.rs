@@ -1,4 +1,4 @@
-//! The credential of a live server after a 401: the stored one if it is new, or a refresh, with backoff.
+//! The credential of a live server that has refused a request: the stored one if it is new, or after a 401 a refresh, with backoff.
 //!
 //! It never ends: any number of failed refreshes leaves the server able to recover.
 
@@ -7,10 +7,11 @@ use std::time::{Duration, SystemTime};
 
 use mcp_startup_auth::{CredentialRecord, Mask};
 use mcp_startup_core::refusal::{RefusalMeaning, meaning};
-use mcp_startup_core::{FirstRequest, RequestTarget};
+use mcp_startup_core::{AccessTokenWorth, FirstRequest, RequestTarget};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
 
+use super::observed_record::Read;
 use super::stored_credential::{CredentialPlace, StoredCredential};
 use super::{Renewed, Sends};
 use crate::start::evidence_collector::EvidenceCollector;
@@ -19,6 +20,8 @@ use crate::watch::backoff::{pause, random, retry_after};
 /// The limit for all the work after one 401: reading the store, the wait for the lock, discovery and the refresh. A refresh that was
 /// sent continues after it.
 const LIMIT: Duration = Duration::from_secs(30);
+/// The limit after a 403, for reading the store.
+const SHORT_LIMIT: Duration = Duration::from_secs(3);
 /// The pause after a refresh whose token the server refuses too: another token most likely changes nothing.
 const PAUSE_AFTER_REFUSED_TOKEN: Duration = Duration::from_secs(60);
 
@@ -57,23 +60,35 @@ impl LiveRefresh {
     /// Returns `None` if there is no other credential now.
     pub async fn next(&self, sent: &Sends, challenge: Option<&str>) -> Option<Sends> {
         self.lock().is_refused = true;
-        // The start has ended, so its evidence is complete. This one belongs to the refresh.
-        let collector = Arc::new(EvidenceCollector::new(
-            String::new(),
-            Mask::default(),
-            |_| {},
-        ));
-        let found = self.find(sent, challenge, &collector);
-        // Boxed: large, and rarely needed.
-        let next = tokio::time::timeout(LIMIT, Box::pin(found)).await;
-        let next = next.ok().flatten();
-        if next.is_some() {
-            self.lock().is_refused = false;
-            let credential = collector.read(|evidence| evidence.credential.clone());
-            self.of_server
-                .update(|evidence| evidence.credential = credential);
-        }
-        next
+        self.find(async |collector| {
+            let (stored, _) = self.read(LIMIT, &collector).await?;
+            let new = new_token(&stored, sent);
+            let is_due = stored.worth.first_request() == FirstRequest::Refresh;
+            if let Some(token) = new.filter(|_| !is_due) {
+                return Some(Sends::Stored(token.clone()));
+            }
+            match self.refresh(&stored, challenge, &collector).await {
+                Some(token) => Some(Sends::Refreshed(token)),
+                // It has expired only if the clock is right.
+                None => new.cloned().map(Sends::Stored),
+            }
+        })
+        .await
+    }
+
+    /// The stored credential, if it is a new sign-in, after the server has denied access to `sent`: another process, or this one, may
+    /// have stepped up. Nothing is refreshed.
+    pub async fn signed_in(&self, sent: &Sends) -> Option<Sends> {
+        use AccessTokenWorth::{ExpiryUnknown, Good};
+        let found = self.find(async |collector| {
+            let (stored, is_news) = self.read(SHORT_LIMIT, &collector).await?;
+            let is_good = matches!(stored.worth.access_token, Good | ExpiryUnknown);
+            let new = new_token(&stored, sent).filter(|_| is_news && is_good);
+            new.cloned().map(Sends::Stored)
+        });
+        // The call was only denied, so its error must not be late.
+        let found = tokio::time::timeout(SHORT_LIMIT, found).await;
+        found.ok().flatten()
     }
 
     /// Records that the server has accepted the current credential.
@@ -85,25 +100,41 @@ impl LiveRefresh {
         }
     }
 
-    async fn find(
+    /// Finds another credential. The search has evidence of its own, because the evidence of the start is complete. A credential that is
+    /// found becomes the one of the live server.
+    async fn find<F>(&self, search: impl FnOnce(Arc<EvidenceCollector>) -> F) -> Option<Sends>
+    where
+        F: Future<Output = Option<Sends>>,
+    {
+        let collector = Arc::new(EvidenceCollector::new(
+            String::new(),
+            Mask::default(),
+            |_| {},
+        ));
+        // Boxed: large, and rarely needed.
+        let search = Box::pin(search(collector.clone()));
+        let found = tokio::time::timeout(LIMIT, search).await.ok()??;
+        self.lock().is_refused = false;
+        let credential = collector.read(|evidence| evidence.credential.clone());
+        self.of_server
+            .update(|evidence| evidence.credential = credential);
+        // The server can repeat it.
+        self.of_server.add_secrets(found.token().into_iter());
+        Some(found)
+    }
+
+    /// Reads the stored credential, and compares it with the one that was read last. A refreshed token that could not be saved is not in
+    /// the store, and the record there is not new.
+    async fn read(
         &self,
-        sent: &Sends,
-        challenge: Option<&str>,
+        limit: Duration,
         collector: &Arc<EvidenceCollector>,
-    ) -> Option<Sends> {
-        let stored = self.place.read(LIMIT, collector).await?;
-        let token = stored.record.access_token();
-        let news = token.filter(|token| Some(token.expose_secret()) != sent.token());
-        match news {
-            Some(token) if stored.worth.first_request() != FirstRequest::Refresh => {
-                Some(Sends::Stored(token.clone()))
-            }
-            _ => match self.refresh(&stored, challenge, collector).await {
-                Some(token) => Some(Sends::Refreshed(token)),
-                // It has expired only if the clock is right.
-                None => news.cloned().map(Sends::Stored),
-            },
-        }
+    ) -> Option<(StoredCredential, bool)> {
+        let stored = self.place.read(limit, collector).await?;
+        let known = &self.of_server.known;
+        let is_news = known.is_news(Some(&stored.record));
+        known.has_read(Read::Record(Some(stored.record.clone())));
+        Some((stored, is_news))
     }
 
     async fn refresh(
@@ -173,4 +204,10 @@ impl LiveRefresh {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The stored token, if it is another one than the token that was sent.
+fn new_token<'a>(stored: &'a StoredCredential, sent: &Sends) -> Option<&'a SecretString> {
+    let token = stored.record.access_token();
+    token.filter(|token| Some(token.expose_secret()) != sent.token())
 }

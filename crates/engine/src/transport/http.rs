@@ -33,6 +33,7 @@ use rmcp::model::{
     ServerJsonRpcMessage,
 };
 use rmcp::transport::streamable_http_client::{StreamableHttpError, StreamableHttpPostResponse};
+use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use url::Url;
 
@@ -286,7 +287,7 @@ impl McpHttp {
         // A server can close an open connection while a request is on its way.
         let mut may_repeat = method.is_some_and(is_repeatable);
         loop {
-            let sends = self.shared.authorization.sends();
+            let (sends, time) = (self.shared.authorization.sends(), Instant::now());
             let protocol = headers.clone().into_iter().chain(media_types());
             let request = self
                 .request(Method::POST, &url, &sends, session_id, protocol)
@@ -341,14 +342,11 @@ impl McpHttp {
             });
             self.record_redirect(&sent, &url, &response);
             self.shared.cookies.receive(response.headers());
-            if status == StatusCode::UNAUTHORIZED {
-                let challenge = challenge(response.headers());
-                self.lock_challenge().clone_from(&challenge);
-                let authorization = &self.shared.authorization;
-                if authorization.refused(&sends, challenge.as_deref()).await {
-                    continue;
-                }
-            } else {
+            let other = self.has_another_credential(&response, (&sends, time), true);
+            if other.await {
+                continue;
+            }
+            if status != StatusCode::UNAUTHORIZED {
                 self.shared.authorization.accepted();
             }
             if redirects < MAX_REDIRECTS
@@ -369,6 +367,28 @@ impl McpHttp {
                 credential_sent: sends.as_evidence(),
                 sent_session: session_id.is_some(),
             });
+        }
+    }
+
+    /// Whether the server has refused the credential of a request, and there is another one to try. `time` is when the request was sent,
+    /// and `is_evidence` whether it is in the evidence of the start.
+    async fn has_another_credential(
+        &self,
+        response: &reqwest::Response,
+        (sent, time): (&Sends, Instant),
+        is_evidence: bool,
+    ) -> bool {
+        let authorization = &self.shared.authorization;
+        match response.status() {
+            StatusCode::UNAUTHORIZED => {
+                let challenge = challenge(response.headers());
+                if is_evidence {
+                    self.lock_challenge().clone_from(&challenge);
+                }
+                authorization.refused(sent, challenge.as_deref()).await
+            }
+            StatusCode::FORBIDDEN => authorization.denied(sent, time).await,
+            _ => false,
         }
     }
 

@@ -3,7 +3,8 @@
 use futures::StreamExt;
 use mcp_startup::auth::{SignInBegun, SignInError, SignInFailureKind as Kind};
 use mcp_startup::rmcp::model::CallToolRequestParams;
-use mcp_startup::{HttpRefusal, SignInOptions};
+use mcp_startup::{HttpRefusal, LiveServer, SignInOptions};
+use mcp_startup_lab::Lab;
 use serde_json::{Value, json};
 
 use crate::{REDIRECT_URI, User, lab_of, redirect_target, row};
@@ -170,6 +171,101 @@ async fn a_refused_call_of_a_live_server_has_the_scopes_that_were_not_granted() 
         assert_eq!(refusal.missing_scopes, expected, "{about}");
         live.close().await;
     }
+}
+
+/// A live server, and the calls of a tool that it denies.
+struct Denying<'a> {
+    user: User<'a>,
+    live: LiveServer,
+}
+
+impl<'a> Denying<'a> {
+    async fn start(lab: &'a Lab) -> Self {
+        let user = User::new(lab, "server");
+        let mut start = user.startup.start(vec![user.server.clone()]);
+        let live = loop {
+            if let Some(live) = start.next().await.unwrap().1 {
+                break live;
+            }
+        };
+        Self { user, live }
+    }
+
+    /// Calls the tool. Returns the refusal, the token that was sent last, and the number of requests.
+    async fn call(&self) -> (Option<HttpRefusal>, String, usize) {
+        let before = self.user.requests().len();
+        let peer = self.live.peer();
+        let called = peer.call_tool(CallToolRequestParams::new("write")).await;
+        let refusal = called.err().as_ref().and_then(HttpRefusal::of);
+        let requests = self.user.requests();
+        let sent = requests.last().unwrap().token.clone();
+        (refusal, sent, requests.len() - before)
+    }
+}
+
+/// The step-up may be that of another program.
+#[tokio::test]
+async fn a_live_server_uses_the_token_of_a_step_up() {
+    let mut server = forbidding();
+    // It repeats the token that it receives.
+    let scope = |scope: &str| format!("Bearer error=\"insufficient_scope\", scope=\"{scope}\"");
+    let denies = |token: &str, challenge: String| {
+        let reply = json!({ "status": 403, "headers": { "WWW-Authenticate": challenge } });
+        json!({ "when": { "method": "tools/call", "token": token }, "reply": reply })
+    };
+    server["mcp"]["respond"] = json!([
+        denies("good-token", scope("mcp:admin")),
+        denies("fresh-token-1", scope("fresh-token-1")),
+    ]);
+    // The tokens of the same client are not revoked.
+    server["stored"]["clientId"] = json!("client-1");
+    let lab = lab_of(vec![row("server", &server)]).await;
+    let denying = Denying::start(&lab).await;
+    for _ in 0..2 {
+        let (refusal, sent, requests) = denying.call().await;
+        let missing = refusal.and_then(|refusal| refusal.missing_scopes);
+        assert_eq!(missing, Some(vec!["mcp:admin".to_owned()]));
+        assert_eq!(
+            (&*sent, requests),
+            ("good-token", 1),
+            "nothing is refreshed"
+        );
+    }
+
+    let user = &denying.user;
+    let other = user.next_startup();
+    let options = challenged("mcp:admin");
+    let begun = other.begin_sign_in_with(&user.server, REDIRECT_URI, &options);
+    let begun = begun.await.unwrap();
+    let callback = redirect_target(&begun.authorization_url).await;
+    let finished = other.finish_sign_in(&begun.pending, &callback);
+    finished.await.unwrap();
+    for requests in [2, 1] {
+        let (refusal, sent, sent_requests) = denying.call().await;
+        assert_eq!((&*sent, sent_requests), ("fresh-token-1", requests));
+        let missing = refusal.and_then(|refusal| refusal.missing_scopes).unwrap();
+        assert!(!missing.concat().contains("fresh-token"), "{missing:?}");
+    }
+    denying.live.close().await;
+}
+
+/// A server that denies one tool to requests without a token does not get a token that has expired.
+#[tokio::test]
+async fn a_denied_call_of_a_live_server_changes_no_credential_that_works() {
+    let challenge = "Bearer error=\"insufficient_scope\", scope=\"mcp:admin\"";
+    let reply = json!({ "status": 403, "headers": { "WWW-Authenticate": challenge } });
+    let server = json!({
+        "mcp": { "serves": "open", "respond": [{ "when": { "method": "tools/call" }, "reply": reply }] },
+        "stored": { "issuer": "{issuer}", "clientId": "client-1", "accessToken": "good-token", "expiresInSeconds": -3600 },
+    });
+    let lab = lab_of(vec![row("server", &server)]).await;
+    let denying = Denying::start(&lab).await;
+    for _ in 0..2 {
+        let (refusal, sent, requests) = denying.call().await;
+        assert_eq!(refusal.map(|refusal| refusal.status), Some(403));
+        assert_eq!((&*sent, requests), ("none", 1));
+    }
+    denying.live.close().await;
 }
 
 /// A session that is opened only to learn how to sign in must not stay open.

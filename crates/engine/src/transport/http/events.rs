@@ -15,11 +15,12 @@ use rmcp::model::{JsonRpcMessage, RequestId};
 use rmcp::transport::streamable_http_client::{HttpStatusError, SseError, StreamableHttpError};
 use sse_stream::{Sse, SseStream};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use url::Url;
 
 use super::answer::Answer;
 use super::headers::media_type;
-use super::{EVENTS, Failure, MAX_REDIRECTS, McpHttp, challenge, failure};
+use super::{EVENTS, Failure, MAX_REDIRECTS, McpHttp, failure};
 use crate::transport::checked_results::{invalid_result, may_log_an_error, record_logged_error};
 use crate::transport::held_results::SMALL_BYTES;
 use crate::transport::invalid_messages::{
@@ -306,7 +307,7 @@ impl McpHttp {
         let accept = [(ACCEPT, HeaderValue::from_static(EVENTS))];
         let authorization = &self.shared.authorization;
         let (response, sent, credential_sent) = loop {
-            let sends = authorization.sends();
+            let (sends, time) = (authorization.sends(), Instant::now());
             let protocol = headers.clone().into_iter().chain(accept.clone());
             let mut request = self
                 .request(Method::GET, &url, &sends, session_id, protocol)
@@ -341,14 +342,9 @@ impl McpHttp {
                 self.record_redirect(&sent, &url, &response);
             }
             self.shared.cookies.receive(response.headers());
-            if response.status() == StatusCode::UNAUTHORIZED {
-                let challenge = challenge(response.headers());
-                if is_evidence {
-                    self.lock_challenge().clone_from(&challenge);
-                }
-                if authorization.refused(&sends, challenge.as_deref()).await {
-                    continue;
-                }
+            let other = self.has_another_credential(&response, (&sends, time), is_evidence);
+            if other.await {
+                continue;
             }
             if redirects < MAX_REDIRECTS
                 && let Some(next) = self.redirect_to_follow(&url, &response)
