@@ -14,7 +14,8 @@
 
         func browse(_ page: URL) async throws -> URL {
             try await withCheckedThrowingContinuation { continuation in
-                let session = ASWebAuthenticationSession(url: page, callbackURLScheme: "com.example.app") { url, error in
+                // The system may call the closure on another queue. `@Sendable` keeps it from being isolated to the main actor.
+                let session = ASWebAuthenticationSession(url: page, callbackURLScheme: "com.example.app") { @Sendable url, error in
                     if let url {
                         continuation.resume(returning: url)
                     } else {
