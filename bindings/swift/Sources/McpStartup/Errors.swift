@@ -1,6 +1,7 @@
 import Foundation
 
-/// The error that this package throws. The only other error is `CancellationError`.
+/// The error that the functions of this package throw. The only other errors are `CancellationError`, and those of the system that
+/// `URLSession`, ``FileLock`` and a ``CredentialStore`` throw.
 ///
 /// Each case has a human-readable ``message``, which may change. In code, decide by the case and its `kind`, which are stable. A server
 /// that fails to start is not an error: it is an event.

@@ -8,7 +8,8 @@
     ///
     /// The keychain has no compare-and-swap and no locks, so the store uses lock files in the folder `locks`. Every process that shares
     /// the records must share this folder. On iOS, use a folder in the app's own container: the system ends a suspended app that holds a
-    /// lock in the container of an app group.
+    /// lock in the container of an app group. On macOS, the app needs the capability *Keychain Sharing*, because the store uses the data
+    /// protection keychain.
     ///
     /// - Important: The tests of this package do not cover this store, because they run on Linux. Before you rely on it, run
     ///   ``testCredentialStore(_:)`` with it in your app.
