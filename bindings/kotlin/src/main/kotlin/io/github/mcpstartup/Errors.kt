@@ -7,7 +7,8 @@ import kotlinx.serialization.json.decodeFromJsonElement
 import kotlinx.serialization.json.jsonPrimitive
 
 /**
- * The exceptions of this library. A server that fails to start is not an exception: it is an event.
+ * The exceptions of this library, except those of [AuthorizationInterceptor], which are `IOException`s. A server that fails to start is
+ * not an exception: it is an event.
  *
  * In code, decide by the class and its stable values. The message is human-readable and may change.
  *

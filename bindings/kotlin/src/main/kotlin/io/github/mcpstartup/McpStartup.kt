@@ -225,10 +225,11 @@ public object McpStartup {
     /**
      * Returns the value of the `Authorization` header for a request that your app sends itself, with another SDK.
      *
-     * Call it before a request, without [rejected]. If the server answers with 401 or 403, call it again and pass the rejected header value:
+     * Call it before a request, without [rejected]. If the server answers with 401, call it again and pass the rejected header value:
      * the function returns the value for the second attempt. Tokens are read, locked and refreshed as during a start.
      *
      * @param server The name of the server.
+     * @param rejected The request that the server has rejected.
      * @return The value, or null if the request needs no such header.
      * @throws StartupFailedException With the verdict, if no credential is left to send.
      */
