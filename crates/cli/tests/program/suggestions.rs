@@ -44,8 +44,11 @@ fn a_suggested_command_keeps_the_options_that_decide_the_outcome() {
 #[test]
 fn a_suggested_command_names_the_program_as_it_was_run() {
     let (_lab, user) = user();
-    let suggestion = format!("run `{PROGRAM} login first");
+    // Windows has several shells, which quote a path differently.
+    let name = if cfg!(unix) { PROGRAM } else { "mcp-startup" };
+    let suggestion = format!("run `{name} login first");
     let other = user.path("here");
+    #[cfg(unix)]
     user.write_script("here/mcp-startup", "exit 1");
     for path in ["/usr/bin:/bin", other.to_str().unwrap(), ""] {
         let run = user.check("table").env("PATH", path);
@@ -53,7 +56,7 @@ fn a_suggested_command_names_the_program_as_it_was_run() {
         assert!(finished.stdout.contains(&suggestion), "{finished:#?}");
     }
     let without_clients = User::new();
-    for (event, program) in [("npx", "npx mcp-startup"), ("test", PROGRAM)] {
+    for (event, program) in [("npx", "npx mcp-startup"), ("test", name)] {
         let check = without_clients.program(&["check"]);
         let run = check.env("npm_lifecycle_event", event);
         let finished = run.env("PATH", "/usr/bin:/bin").finish().assert_exit(2);
