@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import json
 import os
@@ -16,11 +17,20 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 import mcp_startup
 
 PROGRAM = [sys.executable, "-m", "mcp_startup"]
 REDIRECT_URI = "http://127.0.0.1:8123/callback"
 DEADLINE_S = 30
+# The variables with the home folder of the user, on Unix and on Windows.
+HOME_VARIABLES = ["HOME", "USERPROFILE"]
+
+needs_signals = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signals that one process sends to another")
+needs_browser_variable = pytest.mark.skipif(
+    sys.platform in ("win32", "darwin"), reason="this system opens the default browser, and not the one that the variable BROWSER names"
+)
 
 # A program that never answers, ignores the end of its input, and writes its process ID to a file.
 SILENT_PROGRAM = """
@@ -79,7 +89,10 @@ class Lab:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._process.send_signal(signal.SIGINT)
+        if sys.platform == "win32":
+            self._process.terminate()
+        else:
+            self._process.send_signal(signal.SIGINT)
         self._process.wait(DEADLINE_S)
         assert self._process.stdout is not None
         self._process.stdout.close()
@@ -182,7 +195,7 @@ class User:
         new = self.credentials.with_suffix(".new")
         new.write_text(json.dumps(records))
         new.chmod(0o600)
-        new.rename(self.credentials)
+        new.replace(self.credentials)
 
     def record(self, name: str) -> dict[str, Any] | None:
         """The stored record of a row, or `None`."""
@@ -246,6 +259,15 @@ def wait_for_end(pid: int) -> None:
 
 def is_alive(pid: int) -> bool:
     """Whether the process exists. A process that has exited stops existing once its parent has reaped it."""
+    if sys.platform == "win32":
+        kernel = ctypes.WinDLL("kernel32")
+        kernel.OpenProcess.restype = ctypes.c_void_p
+        synchronize, wait_timeout = 0x0010_0000, 0x102
+        handle = ctypes.c_void_p(kernel.OpenProcess(synchronize, False, pid))
+        # An object of a process that has exited is signalled.
+        alive: bool = bool(handle) and kernel.WaitForSingleObject(handle, 0) == wait_timeout
+        kernel.CloseHandle(handle)
+        return alive
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

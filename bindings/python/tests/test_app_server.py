@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lab import DEADLINE_S, PROGRAM, User, is_alive, wait_for_end, wait_for_pid, wait_until
+from lab import DEADLINE_S, HOME_VARIABLES, PROGRAM, User, is_alive, wait_for_end, wait_for_pid, wait_until
 
 from mcp_startup import (
     METHOD,
@@ -577,21 +577,19 @@ async def test_no_process_is_left_if_initialize_is_not_answered(tmp_path: Path) 
     assert_gone(tmp_path)
 
 
-async def test_a_polite_peer_is_not_killed() -> None:
+async def test_a_polite_peer_is_not_killed(tmp_path: Path) -> None:
+    file = tmp_path / "ended"
     handle = """if method == "a":
         signal.signal(signal.SIGTERM, lambda *_: os._exit(9)); answer(1)
-        rest = sys.stdin.read(); open(message["params"]["file"], "w").write("ended by itself"); os._exit(0)
+        rest = sys.stdin.read()
+        with open(message["params"]["file"], "w") as file: file.write("ended by itself")
+        os._exit(0)
     """
-    read, write = os.pipe()
-    try:
-        async with AppServerClient(peer(handle)) as client:
-            pending = asyncio.ensure_future(client.request("b"))
-            assert await client.request("a", {"file": f"/proc/{os.getpid()}/fd/{write}"}) == 1
-        assert os.read(read, 100) == b"ended by itself"
-        error_of("ended", pending)
-    finally:
-        os.close(read)
-        os.close(write)
+    async with AppServerClient(peer(handle)) as client:
+        pending = asyncio.ensure_future(client.request("b"))
+        assert await client.request("a", {"file": str(file)}) == 1
+    assert file.read_text() == "ended by itself"
+    error_of("ended", pending)
 
 
 @pytest.mark.parametrize(
@@ -655,6 +653,14 @@ async def test_a_client_reports_what_can_not_be_started(tmp_path: Path) -> None:
     await unused.close()
     with pytest.raises(RuntimeError):
         await unused.__aenter__()
+
+
+@pytest.mark.skipif(sys.platform != "win32", reason="on other systems, each event loop starts processes")
+def test_an_event_loop_that_starts_no_processes_is_named() -> None:
+    loop = asyncio.SelectorEventLoop()
+    error = loop.run_until_complete(failure("notStarted", AppServerClient([sys.executable, "-c", ""]).__aenter__()))
+    loop.close()
+    assert "SelectorEventLoop" in str(error) and "ProactorEventLoop" in str(error)
 
 
 def test_the_package_does_not_load_the_client() -> None:
@@ -740,7 +746,7 @@ async def test_codex_and_this_app_server_have_the_same_client(own_user: User, co
     table = '[model_providers.none]\nname = "none"\nbase_url = "http://127.0.0.1:9/v1"\n'
     own_user.config.write_text(provider + own_user.config.read_text() + table)
     own_user.has("ready", "first-sign-in", "expired-no-refresh")
-    env = {**os.environ, "HOME": str(own_user.home), "CODEX_HOME": str(own_user.home)}
+    env = {**os.environ, **dict.fromkeys(HOME_VARIABLES, str(own_user.home)), "CODEX_HOME": str(own_user.home)}
     async with AppServerClient(command or program(own_user), env=env, stderr=subprocess.DEVNULL) as client:
         servers = await client.list_servers(page_size=1)
         assert [server.name for server in servers] == ["expired-no-refresh", "first-sign-in", "ready"]
@@ -776,7 +782,7 @@ async def test_codex_and_this_app_server_have_the_same_client(own_user: User, co
 
 async def test_tools_resources_and_reload(user: User) -> None:
     user.has("server-500")
-    env = {**os.environ, "HOME": str(user.home), "CODEX_HOME": str(user.home)}
+    env = {**os.environ, **dict.fromkeys(HOME_VARIABLES, str(user.home)), "CODEX_HOME": str(user.home)}
     async with AppServerClient(program(user), env=env, cwd=user.home) as client:
         thread = await client.start_thread()
         refused = await failure("response", client.call_tool("server-500", "echo", thread_id=thread))
@@ -865,5 +871,6 @@ async def test_a_killed_app_server_has_ended(user: User) -> None:
         waiting = asyncio.ensure_future(client.list_servers())
         await next_of(client, status_of("silent", "starting"))
         assert client.pid is not None
-        os.kill(client.pid, signal.SIGKILL)
+        # On Windows, this signal kills, too.
+        os.kill(client.pid, signal.SIGTERM if sys.platform == "win32" else signal.SIGKILL)
         await failure("ended", waiting)

@@ -7,7 +7,6 @@ import json
 import logging
 import os
 import shlex
-import signal
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
@@ -15,6 +14,7 @@ from .._arguments import to_json_value
 from .._errors import InvalidArgumentError
 from ._errors import AppServerError
 from ._messages import ToolCallProgressNotification
+from ._process_tree import START_OPTIONS, ProcessTree
 
 MAX_LINE_BYTES = 16 * 1024 * 1024
 """The maximum length of a message, as in Codex's app-server."""
@@ -54,6 +54,7 @@ class Connection(asyncio.SubprocessProtocol):
         self._on_end = on_end
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.SubprocessTransport | None = None
+        self._tree: ProcessTree | None = None
         self._unread = bytearray()
         self._pending: dict[int, _Pending] = {}
         self._last_id = 0
@@ -68,13 +69,17 @@ class Connection(asyncio.SubprocessProtocol):
     ) -> None:
         """Starts the process."""
         try:
-            # A process group of its own, so that killing it also ends what a wrapper such as `npx` has started.
-            await self._loop.subprocess_exec(
-                lambda: self, *self._command, cwd=cwd, env=env, stderr=stderr, start_new_session=os.name == "posix"
-            )
+            await self._loop.subprocess_exec(lambda: self, *self._command, cwd=cwd, env=env, stderr=stderr, **START_OPTIONS)
         except (OSError, ValueError) as error:
             raise AppServerError(
                 f"the app-server `{self._name}` could not be started: {error}. Install it or correct the command.",
+                "notStarted",
+            ) from error
+        except NotImplementedError as error:
+            # The exception has no text.
+            raise AppServerError(
+                f"the app-server `{self._name}` could not be started: the event loop {type(self._loop).__name__} starts no processes. "
+                "Use asyncio.ProactorEventLoop, which is the default on Windows.",
                 "notStarted",
             ) from error
 
@@ -135,7 +140,8 @@ class Connection(asyncio.SubprocessProtocol):
         return None if self._error is None else AppServerError(*self._error.args)
 
     async def close(self, timeout: float) -> None:
-        """Ends the process: closes its input, terminates it after this time, and kills it after the same time.
+        """Ends the process: closes its input, terminates it after this time, and kills it after the same time. On Windows, which has
+        no signal to terminate it, kills it after this time.
 
         If the task is cancelled while it waits, it kills the process immediately.
         """
@@ -147,8 +153,8 @@ class Connection(asyncio.SubprocessProtocol):
             if stdin is not None:
                 # Bytes that the process does not read must not keep the pipe open.
                 stdin.abort()
-            if not await _is_set_within(self._exited, timeout):
-                self._signal(kill=False)
+            if not await _is_set_within(self._exited, timeout) and os.name == "posix":
+                self._terminate()
                 await _is_set_within(self._exited, timeout)
         finally:
             await self.kill()
@@ -158,20 +164,16 @@ class Connection(asyncio.SubprocessProtocol):
         self._fail("was closed")
         if self._transport is None:
             return
-        if not self._exited.is_set():
-            self._signal(kill=True)
+        if not self._exited.is_set() and self._tree is not None:
+            self._tree.kill()
+        # Kills the process if it is running.
         self._transport.close()
         await _is_set_within(self._exited, _REST_S)
 
-    def _signal(self, *, kill: bool) -> None:
+    def _terminate(self) -> None:
         assert self._transport is not None
         try:
-            if not kill:
-                self._transport.terminate()
-            elif os.name == "posix":
-                os.killpg(self._transport.get_pid(), signal.SIGKILL)
-            else:
-                self._transport.kill()
+            self._transport.terminate()
         except (ProcessLookupError, PermissionError):
             pass
 
@@ -260,6 +262,7 @@ class Connection(asyncio.SubprocessProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.SubprocessTransport, transport)
+        self._tree = ProcessTree(self._transport.get_pid())
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:
         if fd != 1 or self._error is not None:
