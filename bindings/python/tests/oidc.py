@@ -6,6 +6,7 @@ import json
 import os
 import re
 import subprocess
+import sys
 import urllib.request
 from http.cookiejar import CookieJar
 from pathlib import Path
@@ -26,7 +27,8 @@ class Oidc:
     """A running authorization server. Its MCP server is at `/NAME/mcp`, for any name."""
 
     def __init__(self) -> None:
-        command = [INSTALLED / "bin/node", INSTALLED / "npm/oidc.mjs"]
+        node = "node.exe" if sys.platform == "win32" else "node"
+        command = [INSTALLED / "bin" / node, INSTALLED / "npm/oidc.mjs"]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert self._process.stdout is not None
         self.base = self._process.stdout.readline().strip().removeprefix("listening ")

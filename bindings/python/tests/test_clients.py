@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lab import PROGRAM, Lab, User
+from lab import HOME_VARIABLES, PROGRAM, Lab, User
 
 import mcp_startup
 from mcp_startup import (
@@ -42,9 +42,10 @@ def folder(shared_lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     windsurf = home / ".codeium/windsurf/mcp_config.json"
     windsurf.parent.mkdir(parents=True)
     windsurf.write_text('{"mcpServers": {\n')
-    for name in ["CODEX_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "APPDATA", "USERPROFILE"]:
+    for name in ["CODEX_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "APPDATA"]:
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("HOME", str(home))
+    for name in HOME_VARIABLES:
+        monkeypatch.setenv(name, str(home))
     return folder
 
 

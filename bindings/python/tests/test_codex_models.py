@@ -9,7 +9,7 @@ import urllib.request
 from typing import Any
 
 import pytest
-from lab import PROGRAM, User
+from lab import HOME_VARIABLES, PROGRAM, User
 
 registry: Any = pytest.importorskip("openai_codex.generated.notification_registry")
 models: Any = pytest.importorskip("openai_codex.generated.v2_all")
@@ -30,7 +30,7 @@ class Session:
 
     def __init__(self, user: User) -> None:
         command = [*PROGRAM, "app-server", "--config", str(user.config)]
-        env = {**os.environ, "HOME": str(user.home), "CODEX_HOME": str(user.home)}
+        env = {**os.environ, **dict.fromkeys(HOME_VARIABLES, str(user.home)), "CODEX_HOME": str(user.home)}
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=env)
         self.checked: dict[str, int] = {}
         self.requests = 0

@@ -7,15 +7,16 @@ import os
 import signal
 import subprocess
 import sys
+import sysconfig
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
-from lab import DEADLINE_S, PROGRAM, User, wait_for_end, wait_for_pid
+from lab import DEADLINE_S, PROGRAM, User, needs_signals, wait_for_end, wait_for_pid
 
 import mcp_startup
 
-SCRIPT = Path(sys.executable).with_name("mcp-startup")
+SCRIPT = Path(sysconfig.get_path("scripts"), "mcp-startup")
 
 
 def run(*arguments: str, program: list[str] = PROGRAM) -> subprocess.CompletedProcess[str]:
@@ -78,6 +79,7 @@ def test_follow_reads_stdin_to_its_end() -> None:
     assert done.returncode == 3 and "linear" in done.stdout
 
 
+@needs_signals
 def test_ctrl_c_exits_with_130_and_leaves_no_program(user: User) -> None:
     pid_file = user.has_silent_program()
     command = [*PROGRAM, "check", "--config", str(user.config)]

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lab import DEADLINE_S, Lab, User
+from lab import DEADLINE_S, HOME_VARIABLES, Lab, User, needs_browser_variable
 
 HERE = Path(__file__).parent
 README = HERE.parent / "README.md"
@@ -31,7 +31,7 @@ def environment(user: User) -> dict[str, str]:
     # `webbrowser` uses this browser. Without a display, it uses no other.
     browser = shlex.join([sys.executable, str(HERE / "browser.py"), "%s"])
     kept = {name: value for name, value in os.environ.items() if name != "CODEX_HOME"}
-    return {**kept, "HOME": str(user.home.parent), "BROWSER": browser}
+    return {**kept, **dict.fromkeys(HOME_VARIABLES, str(user.home.parent)), "BROWSER": browser}
 
 
 def example(user: User, name: str, *arguments: str, status: int = 0, **more: Any) -> subprocess.CompletedProcess[str]:
@@ -108,6 +108,7 @@ def test_mcp_sdk_ends_with_the_verdict(codex_user: User) -> None:
     assert "expired-token" not in failed.stderr
 
 
+@needs_browser_variable
 def test_sign_in(codex_user: User) -> None:
     codex_user.has("first-sign-in")
     assert example(codex_user, "sign_in.py", "first-sign-in").stdout == "first-sign-in: signed in (oAuth)\n"
@@ -133,6 +134,7 @@ def test_own_requests(codex_user: User, row: str, printed: str) -> None:
     assert example(codex_user, "own_requests.py", row, codex_user.lab.url(row)).stdout == printed
 
 
+@needs_browser_variable
 def test_watch(codex_user: User) -> None:
     codex_user.has("expired-no-refresh")
     name = "expired-no-refresh"

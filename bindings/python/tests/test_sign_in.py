@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from lab import DEADLINE_S, User, python, run_python, wait_until
+from lab import DEADLINE_S, User, needs_browser_variable, needs_signals, python, run_python, wait_until
 from oidc import Oidc, browse, needs_oidc
 from stores import MemoryStore
 
@@ -106,6 +106,7 @@ async def test_a_refusal_of_the_user_is_an_error_and_stores_nothing(oidc: Oidc) 
 # --- the browser ------------------------------------------------------------------------------------------------------
 
 
+@needs_browser_variable
 @pytest.mark.parametrize("call", ["await mcp_startup.sign_in({})", "mcp_startup.sign_in_blocking({})"])
 def test_by_default_the_default_browser_opens(own_user: User, call: str) -> None:
     own_user.has(ROW)
@@ -124,6 +125,7 @@ asyncio.run(main())
     assert own_user.record(ROW) is not None
 
 
+@needs_browser_variable
 @pytest.mark.parametrize("call", ["await mcp_startup.sign_in({})", "mcp_startup.sign_in_blocking({})"])
 def test_without_a_browser_the_sign_in_fails(own_user: User, call: str) -> None:
     own_user.has(ROW)
@@ -213,6 +215,7 @@ async def _blocking(*arguments: Any, **options: Any) -> None:
     await asyncio.to_thread(mcp_startup.sign_in_blocking, *arguments, **options)
 
 
+@needs_signals
 def test_ctrl_c_interrupts_a_blocking_sign_in(own_user: User) -> None:
     own_user.has(ROW)
     code = f"""
