@@ -33,6 +33,18 @@ cargo_build() {
 
 count_tests() { :; }
 
+# count_pytest LOG: prints the numbers of `count_tests` from the last line of pytest: "1 failed, 2 passed in 3.45s".
+count_pytest() {
+  sed -nE 's/^=* ?(([0-9]+ [a-z]+, )*[0-9]+ [a-z]+) in [0-9.]+s.*/\1/p' "$1" | tail -n 1 | tr -d , | awk '{
+    for (i = 2; i <= NF; i += 2) {
+      if ($i == "passed") passed = $(i - 1)
+      if ($i ~ /^(failed|errors?)$/) failed += $(i - 1)
+      if ($i == "skipped") skipped = $(i - 1)
+    }
+    print passed + 0, failed + 0, skipped + 0
+  }'
+}
+
 # The program of Codex that scripts/setup has installed, if it has.
 installed_codex() {
   local found
@@ -62,7 +74,7 @@ step() {
   if [ $status = 0 ]; then printf '%sok%s     ' "$green" "$plain"; else printf '%sFAILED%s ' "$red" "$plain"; fi
   printf '%s  (%s s)\n' "$(cat "$summary")" $((SECONDS - started))
   rm -f "$summary"
-  if [ "${skipped:-0}" != 0 ]; then echo "not run: scripts/verify-$script $name: $skipped skipped, see ${log#"$PWD/"}"; fi
+  if [ "${skipped:-0}" != 0 ]; then echo "not run: scripts/$(basename "$0") $name: $skipped skipped, see ${log#"$PWD/"}"; fi
   if [ $status != 0 ]; then sed "s/^/  $name | /" "$log"; fi
   return $status
 }
