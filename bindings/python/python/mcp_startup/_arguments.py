@@ -356,9 +356,15 @@ def check_names(function: Any) -> Any:
             if name not in known_ones:
                 raise _not_known(prefix, name, known)
 
+    def wraps(wrapper: Any) -> Any:
+        functools.update_wrapper(wrapper, function)
+        # Since Python 3.14, `functools` copies the function that computes the type hints, and not hints that were assigned.
+        wrapper.__annotations__ = function.__annotations__
+        return wrapper
+
     if inspect.iscoroutinefunction(function):
 
-        @functools.wraps(function)
+        @wraps
         async def call_async(*arguments: Any, **keywords: Any) -> Any:
             if keywords:
                 check(keywords)
@@ -366,7 +372,7 @@ def check_names(function: Any) -> Any:
 
         return call_async
 
-    @functools.wraps(function)
+    @wraps
     def call(*arguments: Any, **keywords: Any) -> Any:
         if keywords:
             check(keywords)
