@@ -265,7 +265,7 @@ asyncio.run(main())
 """
 
 
-@pytest.mark.skipif(not os.path.exists("/proc/self/stat"), reason="no /proc here")
+@pytest.mark.skipif(sys.platform != "linux", reason="no /proc here")
 def test_a_child_that_exits_does_not_end_the_programs_of_its_parent(user: User) -> None:
     pid_file = user.has_silent_program()
     assert run_python(FORKS_DURING_A_CHECK, str(user.config), str(pid_file)) == "['cancelled']\n"
