@@ -52,7 +52,7 @@ debian_root() {
   # The proxy and the like. Where apt looks for its indexes belongs to the suite.
   settings=$(mktemp)
   apt-config dump --no-empty --format '%F "%v";%n' Acquire 2>/dev/null | grep -v -e ::IndexTargets -e ::Changelogs >"$settings" || true
-  rm -rf "$folder" "$new"
+  rm -rf "$new"
   # shellcheck disable=SC2086 # two options
   if ! mmdebstrap --variant=$variant --aptopt="$settings" --include="$packages" "${arguments[@]}"; then
     rm -rf "$new" "$settings"
@@ -60,8 +60,9 @@ debian_root() {
     return 3
   fi
   rm -f "$settings"
-  # The folder exists only when it is complete.
+  # The folder exists only when it is complete. An older one is replaced only then.
   echo "$2 $3" >"$new/.packages"
+  rm -rf "$folder"
   mv "$new" "$folder"
 }
 
