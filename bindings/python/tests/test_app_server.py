@@ -655,12 +655,14 @@ async def test_a_client_reports_what_can_not_be_started(tmp_path: Path) -> None:
         await unused.__aenter__()
 
 
-@pytest.mark.skipif(sys.platform != "win32", reason="on other systems, each event loop starts processes")
-def test_an_event_loop_that_starts_no_processes_is_named() -> None:
-    loop = asyncio.SelectorEventLoop()
-    error = loop.run_until_complete(failure("notStarted", AppServerClient([sys.executable, "-c", ""]).__aenter__()))
-    loop.close()
-    assert "SelectorEventLoop" in str(error) and "ProactorEventLoop" in str(error)
+# On other systems, each event loop starts processes.
+if sys.platform == "win32":
+
+    def test_an_event_loop_that_starts_no_processes_is_named() -> None:
+        loop = asyncio.SelectorEventLoop()
+        error = loop.run_until_complete(failure("notStarted", AppServerClient([sys.executable, "-c", ""]).__aenter__()))
+        loop.close()
+        assert "SelectorEventLoop" in str(error) and "ProactorEventLoop" in str(error)
 
 
 def test_the_package_does_not_load_the_client() -> None:
